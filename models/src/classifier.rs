@@ -11,7 +11,7 @@ use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
 use crate::spec::SpecError;
-use crate::state::shapes_of;
+use crate::state::{shapes_of, state_of, with_state};
 
 impl Network {
     /// The network as a sequence of blocks on tokens; `None` for a residual network.
@@ -166,6 +166,21 @@ impl Classifier {
     /// Whether the model predicts masks.
     pub fn has_masks(&self) -> bool {
         self.network.parts().segmentation().is_some()
+    }
+
+    /// Training images of the model's input size from which some of its arrays are set before the first step
+    /// ([`Classifier::fitted_to`]); 0 for a model without such arrays.
+    pub fn fitting_images(&self) -> usize {
+        let side = self.card.preprocessing.image_size;
+        self.network.parts().fitting_pixels().div_ceil(side * side)
+    }
+
+    /// The model with the arrays that its architecture sets from training images with values in [0, 1], `[n, 3, height, width]`.
+    pub fn fitted_to(self, images: Tensor<4>) -> Self {
+        let fitted = self.network.parts().fitted_arrays(self.normalised(images));
+        let mut state = state_of(&self);
+        state.extend(fitted);
+        with_state(self, state).expect("the arrays are the model's own")
     }
 
     /// Number of features per image that the head reads.

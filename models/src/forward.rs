@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::layers::Linear;
 use crate::pass::Pass;
 use crate::read_out::{PrefixTokens, ReadOut};
+use crate::state::State;
 
 /// A network that computes features from an image and logits from features.
 pub trait ForwardPass {
@@ -22,6 +23,19 @@ pub trait ForwardPass {
             self.transformer().expect("what is no sequence of blocks computes its own features");
         let tokens = transformer.stem(images, pass);
         transformer.features_from(0, tokens, pass)
+    }
+
+    /// Pixels of training images from which arrays are set before the first step; 0 for a network without such arrays.
+    fn fitting_pixels(&self) -> usize {
+        0
+    }
+
+    /// The arrays that are set from training images before the first step, by their names.
+    ///
+    /// # Shapes
+    /// `[n, 3, height, width]`, normalised
+    fn fitted_arrays(&self, _images: Tensor<4>) -> State {
+        State::new()
     }
 
     /// The linear layer that makes logits of features, where the head is one.

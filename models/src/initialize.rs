@@ -13,7 +13,8 @@ use archaeo_random::{keyed_rng, standard_normal};
 /// ViT and Swin as in timm's default: linear weights, positions and position biases from a normal with standard deviation 0.02
 /// (timm truncates it, but at a hundred standard deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`.
 /// ResNet as in torchvision: convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1
-/// / √fan_in`. EfficientViT as in timm: convolutions uniform within `1 / √fan_in`, the head as ViT's. ViT-CoMer as ViT, with the points of its deformable attention on rays. Biases are zero, and everything
+/// / √fan_in`. EfficientViT as in timm: convolutions uniform within `1 / √fan_in`, the head as ViT's. airbench as in its code:
+/// convolutions uniform within `1 / √fan_in`, whose first outputs repeat the inputs instead. ViT-CoMer as ViT, with the points of its deformable attention on rays. Biases are zero, and everything
 /// else keeps its initial value.
 pub fn initialize<M: Module>(model: M, seed: u64) -> M {
     model.map(&mut Initializer { seed, path: ParameterPath::default(), only: None })
@@ -34,6 +35,8 @@ struct Initializer {
 enum Fill {
     Normal(f64),
     Uniform(f64),
+    /// Uniform, but the first outputs of a convolution, as many as it has inputs, are these.
+    Repeating(f64),
     Keep,
 }
 
@@ -51,6 +54,7 @@ fn fill_of(name: &str, shape: &[usize]) -> Fill {
             Fill::Keep
         }
         (_, 2) => Fill::Normal(0.02),
+        (_, 4) if name.starts_with("layers.") => Fill::Repeating(fan_in.powf(-0.5)),
         (_, 4) if name.ends_with(".conv.weight") || name.contains(".se.") => Fill::Uniform(fan_in.powf(-0.5)),
         (_, 4) => Fill::Normal((2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt()),
         _ => Fill::Keep,
@@ -73,13 +77,23 @@ impl ModuleMapper for Initializer {
             return param;
         }
         let mut rng = keyed_rng(self.seed, &format!("initial {name}"), 0, 0);
-        let mut draw: Box<dyn FnMut() -> f64> = match fill_of(&name, &shape) {
+        let fill = fill_of(&name, &shape);
+        let mut draw: Box<dyn FnMut() -> f64> = match fill {
             Fill::Keep if self.only.is_none() => return param,
             Fill::Keep => Box::new(|| 0.0),
             Fill::Normal(deviation) => Box::new(move || deviation * standard_normal(&mut rng)),
-            Fill::Uniform(bound) => Box::new(move || bound * (2.0 * rng.random::<f64>() - 1.0)),
+            Fill::Uniform(bound) | Fill::Repeating(bound) => {
+                Box::new(move || bound * (2.0 * rng.random::<f64>() - 1.0))
+            }
         };
-        let values: Vec<f32> = (0..shape.num_elements()).map(|_| draw() as f32).collect();
+        let mut values: Vec<f32> = (0..shape.num_elements()).map(|_| draw() as f32).collect();
+        if let (Fill::Repeating(_), &[_, inputs, height, width]) = (&fill, &shape[..]) {
+            let kernel = height * width;
+            for (output, kernels) in values.chunks_exact_mut(inputs * kernel).take(inputs).enumerate() {
+                kernels.fill(0.0);
+                kernels[output * kernel + kernel / 2] = 1.0;
+            }
+        }
         crate::state::replaced(param, TensorData::new(values, shape))
     }
 }

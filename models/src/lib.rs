@@ -32,6 +32,7 @@ mod state;
 mod transformer;
 mod window;
 
+pub use architectures::airbench::{Airbench, AirbenchConfig, ConvGroup, Whitening};
 pub use architectures::beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
 pub use architectures::cct::{Cct, CctConfig};
 pub use architectures::clip;

@@ -150,6 +150,12 @@ impl NetworkSpec {
         self.sizes().attention_multiply_adds(image_size)
     }
 
+    /// Side of the patches in pixels, or the distance between the tokens that convolutions make; `None` of a network on feature maps
+    /// alone.
+    pub fn patch_size(&self) -> Option<usize> {
+        self.sizes().patch_size()
+    }
+
     /// Tokens of the first block for an image with sides of `image_size` pixels, those before the first patch included; `None`
     /// without attention.
     pub fn tokens(&self, image_size: usize) -> Option<usize> {

@@ -62,7 +62,7 @@ pub use training_end::{Ended, TrainingEnd};
 pub use transfer::{Freeze, Transfer, TransferError};
 
 use crate::evaluate::evaluate_together;
-use crate::images::ImageSource;
+use crate::images::{Batch, ImageSource};
 use crate::objective::Objective;
 use crate::ranks::{Alone, RankError, Ranks};
 use archaeo_data::DataError;
@@ -329,7 +329,10 @@ fn train_within(together: Together, observer: &mut dyn Observer) -> Result<Outco
     let checkpoint = folder.file("checkpoints/last.safetensors");
     let fresh = match (job.transfer, &recipe.init) {
         (Some(transfer), _) => transfer.begin(recipe.seed)?,
-        (None, None) => recipe.build(job.classes, &job.device.clone().autodiff())?,
+        (None, None) => {
+            let model = recipe.build(job.classes, &job.device.clone().autodiff())?;
+            if checkpoint.exists() { model } else { fitted(model, job.images)? }
+        }
         (None, Some(init)) => return Err(TrainError::NotRead(init.clone())),
     };
     let mut objective = recipe.objective.begin(job, &fresh)?;
@@ -359,6 +362,17 @@ fn train_within(together: Together, observer: &mut dyn Observer) -> Result<Outco
     observer.ended();
     // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
+}
+
+/// The model with what its architecture sets from training images, which are at even steps, as the first epoch sees them.
+fn fitted(model: Classifier, images: &dyn ImageSource) -> Result<Classifier, TrainError> {
+    let count = model.fitting_images().min(images.len());
+    if count == 0 {
+        return Ok(model);
+    }
+    let indices: Vec<usize> = (0..count).map(|place| place * images.len() / count).collect();
+    let batch = Batch::load(images, &indices, 0)?;
+    Ok(model.fitted_to(batch.tensor(&Device::flex())))
 }
 
 /// Runs the remaining epochs.

@@ -1,6 +1,6 @@
 //! The contract of a method, and what it says about itself.
 
-use archaeo_models::{Classifier, EfficientVitConfig, Network, NetworkSpec};
+use archaeo_models::{Classifier, Network};
 use serde::Serialize;
 
 use super::{Evidence, Heatmap};
@@ -161,22 +161,8 @@ impl Capability {
     }
 }
 
-/// Side of a transformer's patches in pixels, or the distance between tokens that convolutions make; `None` of a residual network.
-pub(crate) fn patch_size(model: &Classifier) -> Option<usize> {
-    match &model.card().network {
-        NetworkSpec::Vit(config) => Some(config.patch_size),
-        NetworkSpec::Beit(config) => Some(config.patch_size),
-        NetworkSpec::Cct(config) => Some(config.image_size / config.grid()),
-        NetworkSpec::Swin(config) => Some(config.patch_size),
-        NetworkSpec::EfficientVit(_) => Some(EfficientVitConfig::STRIDE),
-        NetworkSpec::ZeroShot(config) => Some(config.image.patch_size),
-        NetworkSpec::VitComer(config) => Some(config.patch_size),
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => None,
-    }
-}
-
 fn patches(model: &Classifier) -> Option<usize> {
-    Some((model.card().preprocessing.image_size / patch_size(model)?).pow(2))
+    Some((model.card().preprocessing.image_size / model.card().network.patch_size()?).pow(2))
 }
 
 /// What a value of a heatmap stands for.

@@ -58,7 +58,6 @@ pub use layer_cam::LayerCam;
 pub use legrad::LeGrad;
 pub use logit_lens::{LayerLens, LayerReadOut, LogitLens, lens_by_layer, read_outs};
 pub use lrp::{Lrp, LrpRule};
-pub(crate) use method::patch_size;
 pub use method::{Applicability, Attribution, Capability, Cost, Kind, LARGEST_FLOW, MethodInfo, Resolution};
 pub use occlusion::Occlusion;
 pub use pixels::Fill;

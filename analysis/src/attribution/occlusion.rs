@@ -1,6 +1,5 @@
 //! Occlusion (Zeiler & Fergus, 2014): how far the class's logit falls when a window of the image is covered.
 
-use super::method::patch_size;
 use super::{Attribution, Capability, Cost, Evidence, Fill, Heatmap, Kind, MethodInfo, Resolution};
 use crate::{AnalysisError, Paper};
 
@@ -27,13 +26,14 @@ impl Occlusion {
     fn window(&self, evidence: &Evidence) -> [usize; 2] {
         let [_, _, height, width] = evidence.images().dims();
         let side = height.max(width);
-        let [window, stride] = self.window.unwrap_or_else(|| match patch_size(evidence.model()) {
-            Some(patch) => [patch * (side / patch).div_ceil(WINDOWS_ALONG_A_SIDE); 2],
-            None => {
-                let window = (2 * side / WINDOWS_ALONG_A_SIDE).max(2);
-                [window, window / 2]
-            }
-        });
+        let [window, stride] =
+            self.window.unwrap_or_else(|| match evidence.model().card().network.patch_size() {
+                Some(patch) => [patch * (side / patch).div_ceil(WINDOWS_ALONG_A_SIDE); 2],
+                None => {
+                    let window = (2 * side / WINDOWS_ALONG_A_SIDE).max(2);
+                    [window, window / 2]
+                }
+            });
         assert!(
             0 < stride && stride <= window,
             "windows of {window} px in steps of {stride} px leave pixels out"

@@ -3,7 +3,7 @@
 use super::perturbation::{Answers, Explained, descending};
 use super::token_dropping::on_patches;
 use super::{Asked, Metric, MetricInfo, Score};
-use crate::attribution::{Capability, Heatmap, patch_size};
+use crate::attribution::{Capability, Heatmap};
 use crate::statistics::{SHARE, first_largest};
 use crate::{AnalysisError, Paper};
 
@@ -78,7 +78,8 @@ impl Asked<'_> {
             return Err(reason);
         }
         let [height, width] = self.evidence.size();
-        let side = patch_size(model).unwrap_or(height.max(width).div_ceil(PATCHES_ALONG_A_SIDE));
+        let side =
+            model.card().network.patch_size().unwrap_or(height.max(width).div_ceil(PATCHES_ALONG_A_SIDE));
         Ok(search(model.card().preprocessing.mean, side, self.evidence, &self.explained()))
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::perturbation::{Explained, TENTHS, descending, mean_height, probability};
 use super::{Asked, Metric, MetricInfo, Score};
-use crate::attribution::{Capability, Evidence, Heatmap, patch_size};
+use crate::attribution::{Capability, Evidence, Heatmap};
 use crate::statistics::SHARE;
 use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Paper};
@@ -45,7 +45,7 @@ impl Metric for TokenDropping {
             return Err(reason);
         }
         let [_, _, height, width] = evidence.images().dims();
-        let patch = patch_size(evidence.model()).expect("a transformer has patches");
+        let patch = evidence.model().card().network.patch_size().expect("a transformer has patches");
         let stems = stems(evidence);
         let answers = |row: usize, kept: &[Vec<usize>]| without(evidence, &stems, row, kept);
         Ok(scores([height / patch, width / patch], &asked.explained(), answers))

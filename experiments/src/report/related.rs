@@ -7,10 +7,11 @@ use crate::findings::Investigation;
 use crate::study::{AnyStudy, Chapter};
 
 /// The paper of each family of networks.
-const FAMILIES: [(&str, &str, &str); 8] = [
+const FAMILIES: [(&str, &str, &str); 9] = [
     ("ViT", "Dosovitskiy et al. 2021", "https://arxiv.org/abs/2010.11929"),
     ("ResNet", "He et al. 2016", "https://arxiv.org/abs/1512.03385"),
     ("Swin", "Liu et al. 2021", "https://arxiv.org/abs/2103.14030"),
+    ("airbench", "Jordan 2024", "https://arxiv.org/abs/2404.00498"),
     ("CCT", "Hassani et al. 2021", "https://arxiv.org/abs/2104.05704"),
     ("BEiT", "Bao et al. 2022", "https://arxiv.org/abs/2106.08254"),
     ("CLIP", "Radford et al. 2021", "https://arxiv.org/abs/2103.00020"),

@@ -66,6 +66,12 @@ pub(crate) trait Sizes {
         0
     }
 
+    /// Side of the patches in pixels, or the distance between the tokens that convolutions make; `None` of a network on feature maps
+    /// alone.
+    fn patch_size(&self) -> Option<usize> {
+        None
+    }
+
     /// Tokens of the first block, those before the first patch included; `None` without attention.
     fn tokens(&self, _image_size: usize) -> Option<usize> {
         None

@@ -1,6 +1,7 @@
 //! The architectures, one folder each, and their list. A folder holds everything about its architecture: sizes, network, named
 //! models, the names other libraries use for its arrays and sizes, how a checkpoint is recognised, its cost.
 
+pub mod airbench;
 pub mod beit;
 pub mod cct;
 pub mod clip;
@@ -95,6 +96,7 @@ architectures! {
     "efficientvit": EfficientVit(efficientvit::EfficientVitConfig, EfficientVit), "EfficientViT of Microsoft Research.";
     "vit-comer": VitComer(vit_comer::VitComerConfig, VitComer), "ViT-CoMer.";
     "zero-shot": ZeroShot(clip::ZeroShotConfig, ZeroShot), "Image tower of CLIP with a prototype for each class.";
+    "airbench": Airbench(airbench::AirbenchConfig, Airbench), "Convolutional network of airbench.";
     "resnet": Resnet(resnet::ResNetConfig, ResNet), "ImageNet-style residual network.";
     "cifar-resnet": CifarResnet(resnet_cifar::CifarResNetConfig, CifarResNet), "CIFAR-style residual network.";
 }

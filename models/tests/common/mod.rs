@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{
-    Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier,
+    AirbenchConfig, Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier,
     EfficientVitConfig, FeatureSite, IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling,
     Preprocessing, Probe, ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitComerConfig,
     VitConfig, clip::ZeroShotConfig, load, read_arrays, with_state, write_arrays,
@@ -53,6 +53,11 @@ pub fn tiny_beit() -> BeitConfig {
         epsilon: 1e-6,
         drop_path: 0.0,
     }
+}
+
+/// An airbench network for images of 16 px.
+pub fn tiny_airbench() -> NetworkSpec {
+    NetworkSpec::Airbench(AirbenchConfig { image_size: 16, widths: [4, 6, 8], classes: CLASSES })
 }
 
 /// A CCT of two convolutions and two blocks for images of 16 px.
@@ -123,6 +128,7 @@ pub fn tiny_networks() -> Vec<(&'static str, NetworkSpec)> {
         ("EfficientViT", NetworkSpec::EfficientVit(tiny_efficientvit(16))),
         ("ViT-CoMer", NetworkSpec::VitComer(tiny_vit_comer(16, 4))),
         ("CLIP", NetworkSpec::ZeroShot(tiny_zero_shot())),
+        ("airbench", tiny_airbench()),
         ("ResNet", tiny_resnet(Stem::Imagenet, BranchKind::Bottleneck)),
         ("ResNet for small images", tiny_resnet(Stem::Cifar, BranchKind::Basic)),
         ("CIFAR ResNet", tiny_cifar_resnet()),

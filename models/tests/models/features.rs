@@ -125,6 +125,9 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
             };
             mean(last).into_iter().enumerate().map(norm).collect()
         }
+        NetworkSpec::Airbench(_) => {
+            last.iter().map(|channel| channel.iter().copied().fold(f64::MIN, f64::max) / 9.0).collect()
+        }
         NetworkSpec::ZeroShot(config) => {
             unit(&linear(state, "visual_projection", &pooled(state, "visual.", &config.image, last)))
         }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::common::{
-    Fixture, card, gradients_by_name, largest, largest_difference, tiny_cct, tiny_cifar_resnet,
-    tiny_efficientvit, tiny_resnet, tiny_vit, values,
+    Fixture, card, gradients_by_name, largest, largest_difference, tiny_airbench, tiny_cct,
+    tiny_cifar_resnet, tiny_efficientvit, tiny_resnet, tiny_vit, values,
 };
 use archaeo_models::{
     BranchKind, Classifier, NetworkSpec, Pass, Pooling, State, Stem, TrainingStep, VitConfig, state_of,
@@ -156,6 +156,11 @@ fn resnet_of_basic_blocks() {
 #[test]
 fn resnet_of_bottlenecks() {
     compare("resnet_bottleneck", tiny_resnet(Stem::Cifar, BranchKind::Bottleneck), 16, |_, _| false);
+}
+
+#[test]
+fn airbench() {
+    compare("airbench", tiny_airbench(), 16, |_, _| false);
 }
 
 #[test]

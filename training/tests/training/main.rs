@@ -6,6 +6,7 @@ mod common;
 mod adversarial;
 mod data_parallel;
 mod distillation;
+mod fitted;
 mod processors;
 mod representations;
 mod reverse_sequence;

@@ -72,6 +72,10 @@ impl Sizes for CctConfig {
         self.depth
     }
 
+    fn patch_size(&self) -> Option<usize> {
+        Some(self.image_size / self.grid())
+    }
+
     fn multiply_adds(&self, _image_size: usize) -> u64 {
         let Self { width, depth, mlp_width, classes, kernel_size, .. } = *self;
         let tokens = self.grid().pow(2);

@@ -69,6 +69,10 @@ impl Sizes for ZeroShotConfig {
         true
     }
 
+    fn patch_size(&self) -> Option<usize> {
+        Some(self.image.patch_size)
+    }
+
     /// The text tower runs only once, before any image.
     fn multiply_adds(&self, image_size: usize) -> u64 {
         let Self { image, embedding, classes } = self;

@@ -114,6 +114,10 @@ impl Sizes for EfficientVitConfig {
         true
     }
 
+    fn patch_size(&self) -> Option<usize> {
+        Some(Self::STRIDE)
+    }
+
     /// Queries, keys and values are computed on the padded map; the output projection runs on the map itself.
     fn multiply_adds(&self, image_size: usize) -> u64 {
         let width = self.widths[0];

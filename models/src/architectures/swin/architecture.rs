@@ -86,6 +86,10 @@ impl Sizes for SwinConfig {
         true
     }
 
+    fn patch_size(&self) -> Option<usize> {
+        Some(self.patch_size)
+    }
+
     /// Queries, keys and values are computed on the padded map; the output projection runs on the map itself.
     fn multiply_adds(&self, image_size: usize) -> u64 {
         let mut sum = patches(self.side(0), self.patch_size, self.width);

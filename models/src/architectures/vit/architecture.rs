@@ -61,6 +61,10 @@ impl Sizes for VitConfig {
         self.depth
     }
 
+    fn patch_size(&self) -> Option<usize> {
+        Some(self.patch_size)
+    }
+
     fn multiply_adds(&self, _image_size: usize) -> u64 {
         let Self { patch_size, width, depth, mlp_width, classes, .. } = *self;
         let grid = self.grid();

@@ -79,6 +79,10 @@ impl Sizes for VitComerConfig {
         self.image_size = image_size;
     }
 
+    fn patch_size(&self) -> Option<usize> {
+        Some(self.patch_size)
+    }
+
     /// Of the logits: the finest map of the answer and the mask head are not needed for them.
     fn multiply_adds(&self, image_size: usize) -> u64 {
         let Self { width, depth, stages, patch_size, classes, .. } = *self;
